@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from evenkeel._evenkeel import OUTCOMES, REWARD_TERMS, Scenario, __version__
+from evenkeel._evenkeel import OUTCOMES, Scenario, __version__
 from evenkeel.evaluation import Evaluation, Metric, Policy, evaluate, record
 from evenkeel.monitor import Monitor, Symptom
 from evenkeel.runs import Episode, Recording, Run, read_recording, read_run
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OUTCOMES",
-    "REWARD_TERMS",
     "Episode",
     "Evaluation",
     "Metric",

@@ -11,9 +11,6 @@ __version__: str
 OUTCOMES: list[str]
 """Names of the outcomes of an episode, in the order of their numbers."""
 
-REWARD_TERMS: list[str]
-"""Names of the reward terms."""
-
 class Scenario:
     """A checked scenario: a shipped one by its name, or a scenario file by its path.
 
@@ -52,6 +49,9 @@ class Scenario:
     @property
     def action_names(self) -> list[str]:
         """Names of the entries of an action."""
+    @property
+    def reward_terms(self) -> list[str]:
+        """Names of the reward terms."""
     @property
     def obs_blocks(self) -> list[tuple[str, int, int]]:
         """Blocks of an observation: name, index of the first number, length."""

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from evenkeel._evenkeel import OUTCOMES, REWARD_TERMS, Environments, Scenario
+from evenkeel._evenkeel import OUTCOMES, Environments, Scenario
 from evenkeel._spaces import action_space, observation_space
 
 try:
@@ -114,7 +114,11 @@ class NavParallelEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32]])
             (robot, name) for robot, name in enumerate(self.possible_agents) if name in self.agents
         ]
         infos: dict[str, dict[str, Any]] = {
-            agent: {"reward_terms": dict(zip(REWARD_TERMS, terms[robot].tolist(), strict=True))}
+            agent: {
+                "reward_terms": dict(
+                    zip(self.scenario.reward_terms, terms[robot].tolist(), strict=True)
+                )
+            }
             for robot, agent in live
         }
         if ended is not None:

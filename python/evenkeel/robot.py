@@ -160,7 +160,8 @@ class RobotPolicy:
             )
         within = apart < half - _SAME_BEARING
         within[np.arange(len(nearest)), nearest] = True
-        return np.where(within, ranges[None, :], np.inf).min(axis=1)
+        nearest_readings: NDArray[np.float64] = np.where(within, ranges[None, :], np.inf).min(axis=1)
+        return nearest_readings
 
     def observe(
         self, scan: LaserScan, twist: Sequence[float], goal: Sequence[float]

@@ -36,7 +36,9 @@ class Run:
     """`metrics.jsonl`: every event; the key `event` is its kind. None stands for a number that is
     not finite."""
     evaluation: dict[str, Any] | None
-    """The final evaluation, if there is one."""
+    """The final evaluation of the best checkpoint, if there is one."""
+    last_evaluation: dict[str, Any] | None
+    """The evaluation of the last checkpoint in the same episodes, if there is one."""
     random_evaluation: dict[str, Any] | None
     """Random actions in the same episodes, if the run diverged."""
     incidents: list[Path]
@@ -175,6 +177,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         evaluations=evaluations,
         events=contents["events"],
         evaluation=contents["evaluation"],
+        last_evaluation=contents["last_evaluation"],
         random_evaluation=contents["random_evaluation"],
         incidents=[Path(incident) for incident in contents["incidents"]],
         recordings=[Path(recording) for recording in contents["recordings"]],

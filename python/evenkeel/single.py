@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from evenkeel._evenkeel import OUTCOMES, REWARD_TERMS, Environments, Scenario, scenario_names
+from evenkeel._evenkeel import OUTCOMES, Environments, Scenario, scenario_names
 from evenkeel._spaces import action_space, observation_space
 
 
@@ -83,7 +83,7 @@ class NavEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         row = np.ascontiguousarray(action, dtype=np.float32).reshape(1, -1)
         reward, terminated, truncated, terms, _, ended = self._started().step(row, obs)
         info: dict[str, Any] = {
-            "reward_terms": dict(zip(REWARD_TERMS, terms[0].tolist(), strict=True))
+            "reward_terms": dict(zip(self.scenario.reward_terms, terms[0].tolist(), strict=True))
         }
         if ended is not None:
             _, outcomes, returns, lengths, _ = ended

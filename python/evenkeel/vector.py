@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from evenkeel._evenkeel import OUTCOMES, REWARD_TERMS, Environments, Scenario
+from evenkeel._evenkeel import OUTCOMES, Environments, Scenario
 from evenkeel._spaces import action_space, observation_space
 
 _Observations = NDArray[np.float32]
@@ -133,7 +133,9 @@ class NavVectorEnv(VectorEnv[_Observations, ArrayLike, NDArray[Any]]):
             rows, observations
         )
         infos: dict[str, Any] = {
-            "reward_terms": {name: terms[:, index] for index, name in enumerate(REWARD_TERMS)}
+            "reward_terms": {
+                name: terms[:, index] for index, name in enumerate(self.scenario.reward_terms)
+            }
         }
         if self.scenario.robots > 1:
             infos["inactive"] = inactive

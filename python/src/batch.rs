@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use evenkeel_sim::env::{
-    NavEnv, Outcome, REWARD_TERMS, StepResult, VecEnvError, WorkerPool, action_dim, obs_layout,
-    thread_count,
+    NavEnv, Outcome, StepResult, VecEnvError, WorkerPool, action_dim, obs_layout,
+    reward_term_names, thread_count,
 };
 use evenkeel_sim::scenario::{PlacementError, Scenario};
 use evenkeel_sim::seed::{RootSeed, Split};
@@ -76,7 +76,7 @@ pub(crate) struct BatchStep {
     pub(crate) terminated: Vec<bool>,
     /// `[N]`: whether the step ended the episode by the time limit.
     pub(crate) truncated: Vec<bool>,
-    /// `[N, REWARD_TERMS]`.
+    /// `[N, terms]`, in the order of `reward_term_names`.
     pub(crate) terms: Vec<f32>,
     /// `[N]`: whether the robot's part had ended before the step, while others of its world go on.
     pub(crate) inactive: Vec<bool>,
@@ -118,6 +118,8 @@ pub(crate) struct EnvBatch {
     robots: usize,
     obs_dim: usize,
     action_dim: usize,
+    /// Reward terms of the scenario.
+    reward_terms: usize,
 }
 
 /// Worlds that one thread steps one after the other.
@@ -196,6 +198,7 @@ impl EnvBatch {
             robots,
             obs_dim: obs_layout(&options.scenario).dim(),
             action_dim: action_dim(&options.scenario),
+            reward_terms: reward_term_names(&options.scenario.spec.reward).len(),
             options,
         })
     }
@@ -208,6 +211,11 @@ impl EnvBatch {
     /// Length of an observation.
     pub(crate) fn obs_dim(&self) -> usize {
         self.obs_dim
+    }
+
+    /// Number of reward terms.
+    pub(crate) fn reward_terms(&self) -> usize {
+        self.reward_terms
     }
 
     /// Length of an action.
@@ -270,7 +278,7 @@ impl EnvBatch {
             reward: vec![0.0; rows],
             terminated: vec![false; rows],
             truncated: vec![false; rows],
-            terms: vec![0.0; rows * REWARD_TERMS],
+            terms: vec![0.0; rows * self.reward_terms],
             inactive: vec![false; rows],
             ended: EndedRows::default(),
         };
@@ -282,7 +290,7 @@ impl EnvBatch {
             .zip(step.reward.chunks_mut(chunk))
             .zip(step.terminated.chunks_mut(chunk))
             .zip(step.truncated.chunks_mut(chunk))
-            .zip(step.terms.chunks_mut(chunk * REWARD_TERMS))
+            .zip(step.terms.chunks_mut(chunk * self.reward_terms))
             .zip(step.inactive.chunks_mut(chunk))
             .map(
                 |(((((obs, reward), terminated), truncated), terms), inactive)| StepRows {
@@ -334,6 +342,7 @@ impl Shard {
     /// One control step of each world. `actions` is `[worlds, robots, act]`.
     fn step(&mut self, auto_reset: AutoReset, actions: &[f32], rows: &mut StepRows, robots: usize) {
         let count = self.worlds.len();
+        let terms = rows.terms.len() / rows.reward.len();
         let actions = actions.chunks_exact(actions.len() / count);
         let obs = rows.obs.chunks_exact_mut(rows.obs.len() / count);
         let worlds = self.worlds.iter_mut().zip(actions).zip(obs);
@@ -353,7 +362,7 @@ impl Shard {
             for (robot, step) in self.steps.iter().enumerate() {
                 let row = first + robot;
                 rows.reward[row] = step.reward;
-                rows.terms[row * REWARD_TERMS..][..REWARD_TERMS].copy_from_slice(&step.terms);
+                rows.terms[row * terms..][..terms].copy_from_slice(&step.terms[..terms]);
                 if let Some(outcome) = step.outcome {
                     rows.truncated[row] = outcome.is_truncation();
                     rows.terminated[row] = !outcome.is_truncation();

@@ -10,7 +10,6 @@ use crate::batch::{AutoReset, BatchOptions, BatchStep, EndedRows, EnvBatch, Rese
 use crate::errors::value_error;
 use crate::render;
 use crate::scenario::Scenario;
-use evenkeel_sim::env::REWARD_TERMS;
 use evenkeel_sim::scenario::Layout;
 use evenkeel_sim::seed::Split;
 use evenkeel_sim::sim::WorldSnapshot;
@@ -23,6 +22,7 @@ pub(crate) struct Environments {
     rows: usize,
     obs_dim: usize,
     action_dim: usize,
+    reward_terms: usize,
 }
 
 /// Arrays of a step, in the order of `_evenkeel.pyi`.
@@ -64,6 +64,7 @@ impl Environments {
             rows: batch.rows(),
             obs_dim: batch.obs_dim(),
             action_dim: batch.action_dim(),
+            reward_terms: batch.reward_terms(),
             batch: Mutex::new(batch),
         })
     }
@@ -215,7 +216,7 @@ impl Environments {
             flat(py, step.reward),
             flat(py, step.terminated),
             flat(py, step.truncated),
-            shaped(py, step.terms, &[self.rows, REWARD_TERMS])?,
+            shaped(py, step.terms, &[self.rows, self.reward_terms])?,
             flat(py, step.inactive),
             ended.transpose()?,
         ))

@@ -45,8 +45,7 @@ mod _evenkeel {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("OUTCOMES", super::outcome_names())?;
-        module.add("REWARD_TERMS", evenkeel_sim::env::REWARD_TERM_NAMES)
+        module.add("OUTCOMES", super::outcome_names())
     }
 }
 

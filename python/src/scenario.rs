@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::errors::value_error;
 use evenkeel_sim::config::Override;
-use evenkeel_sim::env::{action_dim, obs_bounds, obs_layout};
+use evenkeel_sim::env::{action_dim, obs_bounds, obs_layout, reward_term_names};
 use evenkeel_sim::scenario::{self, resolve};
 
 /// A checked scenario.
@@ -74,6 +74,11 @@ impl Scenario {
     #[getter]
     fn action_names(&self) -> Vec<&'static str> {
         self.inner.spec.robot[0].drive.actions().to_vec()
+    }
+
+    #[getter]
+    fn reward_terms(&self) -> Vec<&'static str> {
+        reward_term_names(&self.inner.spec.reward)
     }
 
     #[getter]

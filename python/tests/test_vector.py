@@ -39,7 +39,7 @@ def test_every_scenario_steps_within_its_spaces(scenario):
         for array, dtype in [(rewards, np.float32), (terminated, bool), (truncated, bool)]:
             assert array.shape == (2 * robots,)
             assert array.dtype == dtype
-        terms = np.sum([infos["reward_terms"][name] for name in evenkeel.REWARD_TERMS], axis=0)
+        terms = np.sum([infos["reward_terms"][name] for name in envs.scenario.reward_terms], axis=0)
         assert np.allclose(terms, rewards, atol=1e-5)
         ended += np.sum(terminated | truncated)
     assert ended >= 2 * robots
@@ -300,3 +300,14 @@ def test_images_of_worlds():
     assert images[0].shape == (200, 200, 3) and images[0].dtype == np.uint8
     assert len(np.unique(images[0].reshape(-1, 3), axis=0)) > 20
     assert evenkeel.make_vec("reference", 1).render() is None
+
+
+def test_a_scenario_may_have_further_reward_terms():
+    settings = {"reward.path_progress": {"scale": 0.5}}
+    envs = evenkeel.make_vec("reference", 2, settings=settings)
+    assert envs.scenario.reward_terms[-1] == "path_progress"
+    envs.reset(seed=0)
+    _, rewards, _, _, infos = envs.step(envs.action_space.sample())
+    terms = infos["reward_terms"]
+    assert list(terms) == envs.scenario.reward_terms
+    assert np.allclose(sum(terms.values()), rewards, atol=1e-5)
