@@ -80,7 +80,10 @@ pub fn name_columns(runs: &mut [RunRecord]) {
     // From (scenario, name) to its columns, by settings.
     let mut columns: BTreeMap<(String, String), BTreeMap<String, Column>> = BTreeMap::new();
     for (index, run) in runs.iter().enumerate() {
-        let settings = significant_settings(&run.config);
+        let mut settings = significant_settings(&run.config);
+        if let Some(origin) = &run.info.from {
+            settings.insert("from".to_owned(), origin.to_string().into());
+        }
         let key = (run.info.scenario.clone(), base_name(run).to_owned());
         let column = columns
             .entry(key)
@@ -204,9 +207,32 @@ fn is_path_of(path: &str, parent: &str) -> bool {
 mod tests {
     use super::*;
     use crate::lab::test_runs::run;
+    use evenkeel_runs::runs::PolicyOrigin;
 
     const DEFAULTS: &str = "[train]\nlearning_rate = 0.001\nthreads = 1\n\
                             [policy.actor]\nhidden = [64, 64]\n[policy.critic]\nhidden = [64, 64]";
+
+    #[test]
+    fn runs_from_different_policies_are_different_columns() {
+        let origin = |run: &str, weights: &str| PolicyOrigin {
+            run: Some(run.to_owned()),
+            checkpoint: String::new(),
+            global_step: 5000,
+            weights: weights.to_owned(),
+        };
+        let mut runs = [1, 1, 2].map(|seed| trained(seed, "clipped", &[]));
+        runs[0].info.from = Some(origin("good", "0a"));
+        runs[1].info.from = Some(origin("bad", "0b"));
+        runs[2].info.from = Some(origin("good", "0a"));
+        name_columns(&mut runs);
+        assert_eq!(runs[0].column, runs[2].column);
+        assert_ne!(runs[0].column, runs[1].column);
+        assert!(
+            runs[1].column.contains("bad at step 5000"),
+            "{}",
+            runs[1].column
+        );
+    }
 
     fn trained(seed: u64, arm: &str, set: &[(&str, &str)]) -> RunRecord {
         let mut run = run("reference", arm, seed);
