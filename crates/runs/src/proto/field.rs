@@ -105,7 +105,9 @@ impl ProtoField for Vec<i64> {
     fn encode_field(&self, number: u32, out: &mut Vec<u8>) {
         if !self.is_empty() {
             put_block(out, number, |out| {
-                self.iter().for_each(|value| put_varint(out, *value as u64));
+                for value in self {
+                    put_varint(out, *value as u64);
+                }
             });
         }
     }
