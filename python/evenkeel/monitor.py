@@ -165,8 +165,10 @@ class Monitor:
             if not math.isfinite(grad_max):
                 nonfinite = int((~flat.isfinite()).sum())
             grad_norm = math.sqrt(sum(squares))
-            critic = sum(s for s, is_critic in zip(squares, self._critic) if is_critic)
-            actor = sum(s for s, is_critic in zip(squares, self._critic) if not is_critic)
+            critic = sum(s for s, is_critic in zip(squares, self._critic, strict=True) if is_critic)
+            actor = sum(
+                s for s, is_critic in zip(squares, self._critic, strict=True) if not is_critic
+            )
             self._report = {
                 "grad_norm": grad_norm,
                 "grad_norm_actor": math.sqrt(actor),
@@ -178,7 +180,9 @@ class Monitor:
             if clip is not None:
                 # As clip_grad_norm_: if the norm is not finite, the gradients stay so, visibly.
                 factor = min(clip / (grad_norm + 1e-6), 1.0)
-                torch._foreach_mul_([p.grad for p in self._parameters if p.grad is not None], factor)
+                torch._foreach_mul_(
+                    [p.grad for p in self._parameters if p.grad is not None], factor
+                )
                 self._report["clip_threshold"] = clip
                 self._report["clipped_norm"] = grad_norm * factor
             self._before = self._flatten(self._parameters)
@@ -222,7 +226,9 @@ class Monitor:
             applied = self._squares(flat.sub_(self._before))
         report["param_norm"] = math.sqrt(sum(after))
         report["update_ratio"] = _ratio(sum(applied), sum(before))
-        report["layer_update_ratios"] = [_ratio(*pair) for pair in zip(applied, before)]
+        report["layer_update_ratios"] = [
+            _ratio(*pair) for pair in zip(applied, before, strict=True)
+        ]
         values = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -302,8 +308,11 @@ class Monitor:
         self._log.evaluation(step, json.dumps(result.summary))
 
     def close(self, evaluation: Evaluation | None = None, *, stopped: bool = False) -> None:
-        """End the run. `evaluation` is that of the final policy, over the episodes of `evaluate`;
-        without one a report has no score for the run. `stopped` says that training ended early."""
+        """End the run.
+
+        `evaluation` is that of the final policy; without one a report has no score for the run.
+        `stopped` says that training ended early.
+        """
         if not self._open:
             return
         self._open = False
@@ -325,11 +334,11 @@ class Monitor:
     # Details
 
     def _flatten(self, tensors: list[Any]) -> Any:
-        """All entries of tensors as one new vector."""
+        """Return all entries of tensors as one new vector."""
         return self._torch.cat([tensor.detach().view(-1) for tensor in tensors])
 
     def _squares(self, flat: Any) -> list[float]:
-        """Sums of squares, in double precision, of each parameter's entries in a flat vector."""
+        """Return the sums of squares, in double precision, of each parameter's entries in a flat vector."""
         squares = flat.double().square_()
         if squares.is_cuda:
             sums = self._torch.segment_reduce(squares, "sum", lengths=self._lengths)
@@ -377,7 +386,7 @@ class Monitor:
         return hook
 
     def _units(self) -> list[tuple[float | None, float | None]]:
-        """Shares of saturated and of dormant units, by parameter."""
+        """Return the shares of saturated and of dormant units, by parameter."""
         torch = self._torch
         shares: list[tuple[float | None, float | None]] = [(None, None)] * len(self._parameters)
         for index, (module, output) in self._activations.items():
@@ -402,17 +411,17 @@ def _is_critic(name: str) -> bool:
 
 
 def _number(value: Any) -> float:
-    """A number, or a tensor of one number."""
+    """Return a number, or that of a tensor of one number."""
     return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _ratio(square: float, of: float) -> float | None:
-    """The ratio of two norms, given their squares; None if the second is 0."""
+    """Return the ratio of two norms, given their squares; None if the second is 0."""
     return math.sqrt(square / of) if of else None
 
 
 def _toml(settings: dict[str, float | int | str | bool]) -> str:
-    """Settings as lines of TOML."""
+    """Write settings as lines of TOML."""
     lines = []
     for key, value in settings.items():
         if isinstance(value, float) and not math.isfinite(value):

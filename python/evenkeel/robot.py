@@ -60,7 +60,7 @@ class RobotPolicy:
     """
 
     def __init__(self, path: str, *, max_scan_age_secs: float = 0.5) -> None:
-        import onnxruntime  # noqa: PLC0415: not needed to read this module
+        import onnxruntime
 
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         custom = self._session.get_modelmeta().custom_metadata_map
@@ -108,7 +108,7 @@ class RobotPolicy:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all earlier control steps: call it when a new goal is given."""
+        """Forget all earlier control steps: call it when a new goal is given."""
         self._history.clear()
         self._steps = 0
         self._previous_action = np.zeros(len(self.actions), dtype=np.float32)
@@ -119,7 +119,7 @@ class RobotPolicy:
         }
 
     def lidar(self, scan: LaserScan) -> NDArray[np.float64]:
-        """The readings of the policy's beams, `[beams]` metres, from a scan of any number of beams.
+        """Return the readings of the policy's beams, `[beams]` metres, from a scan of any number of beams.
 
         A beam of the policy reads the nearest of the scan's beams that lie within half of the angle
         between two of its own, and where there is none the beam that is nearest in angle. A sensor
@@ -145,10 +145,8 @@ class RobotPolicy:
         # [beams of the policy, beams of the scan], in (-pi, pi]
         apart = np.abs(_wrap(self._bearings[:, None] - bearings[None, :]))
         step = abs(scan.angle_increment)
-        if len(self._bearings) > 1:
-            half = abs(self._bearings[1] - self._bearings[0]) / 2
-        else:
-            half = step / 2
+        spacing = self._bearings[1] - self._bearings[0] if len(self._bearings) > 1 else step
+        half = abs(spacing) / 2
         nearest = apart.argmin(axis=1)
         gap = apart[np.arange(len(nearest)), nearest]
         # A gap below the spacing of either lidar is no gap in the field of view.
@@ -160,13 +158,15 @@ class RobotPolicy:
             )
         within = apart < half - _SAME_BEARING
         within[np.arange(len(nearest)), nearest] = True
-        nearest_readings: NDArray[np.float64] = np.where(within, ranges[None, :], np.inf).min(axis=1)
+        nearest_readings: NDArray[np.float64] = np.where(within, ranges[None, :], np.inf).min(
+            axis=1
+        )
         return nearest_readings
 
     def observe(
         self, scan: LaserScan, twist: Sequence[float], goal: Sequence[float]
     ) -> NDArray[np.float32]:
-        """The observation `[obs]` for one control step; see `act`."""
+        """Return the observation `[obs]` for one control step; see `act`."""
         if len(twist) != len(self.actions):
             names = ", ".join(action["name"] for action in self.actions)
             raise ValueError(f"twist has {len(twist)} numbers; the policy's robot has {names}")
@@ -185,7 +185,9 @@ class RobotPolicy:
         # The first control step of an episode fills the whole stack.
         while len(self._history) < (self._history.maxlen or 1):
             self._history.append(arrays)
-        blocks = [self._history[block["control_steps_ago"]][block["name"]] for block in self._blocks]
+        blocks = [
+            self._history[block["control_steps_ago"]][block["name"]] for block in self._blocks
+        ]
         return np.concatenate(blocks)
 
     def act(
@@ -196,7 +198,7 @@ class RobotPolicy:
         *,
         now_secs: float | None = None,
     ) -> NDArray[np.float64]:
-        """The command for the next control step, in the units of `actions`.
+        """Return the command for the next control step, in the units of `actions`.
 
         scan: the newest scan.
         twist: what the wheels do now, from odometry, in the order and units of `actions`: for a
@@ -216,7 +218,7 @@ class RobotPolicy:
         observation = self.observe(scan, twist, goal)
         inputs = {"obs": observation[None, :], **self._state}
         names = [value.name for value in self._session.get_outputs()]
-        outputs = dict(zip(names, self._session.run(names, inputs)))
+        outputs = dict(zip(names, self._session.run(names, inputs), strict=True))
         self._state = {name: outputs[name.replace("_in", "_out")] for name in self._state}
         command: NDArray[np.float64] = outputs["actions"][0].astype(np.float64)
         span = self._high - self._low
@@ -227,10 +229,10 @@ class RobotPolicy:
 
 
 def _largest(quantity: float | dict[str, list[float]]) -> float:
-    """A number of a scenario, or the upper end of what it is drawn from."""
+    """Return a number of a scenario, or the upper end of what it is drawn from."""
     return float(quantity["uniform"][1] if isinstance(quantity, dict) else quantity)
 
 
 def _wrap(angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles in [-pi, pi)."""
+    """Return angles in [-pi, pi)."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
