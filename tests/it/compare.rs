@@ -221,6 +221,7 @@ fn seeds_beyond_the_largest_are_refused() {
 /// Trains for two iterations, then adds a seed and changes the number of held-out episodes.
 #[cfg(feature = "learn")]
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story of a comparison")]
 fn comparison_is_trained_and_extended() {
     let root = tempfile::tempdir().unwrap();
     let base = [

@@ -76,7 +76,7 @@ fn saved_policy(config: &RunConfig, scenario: &Scenario) -> SavedPolicy {
 fn commands(action: &[f32], ranges: &[CommandRange]) -> Vec<f64> {
     let entries = action.iter().zip(ranges);
     let command = |(&action, range): (&f32, &CommandRange)| {
-        range.low + (f64::from(action) + 1.0) / 2.0 * (range.high - range.low)
+        range.low + 0.5 * (f64::from(action) + 1.0) * (range.high - range.low)
     };
     entries.map(command).collect()
 }
@@ -89,8 +89,9 @@ fn write_case(folder: &std::path::Path, name: &str, config: &RunConfig, scenario
     let act = saved.header.action_dim;
     let mut controller = PolicyController::new(&saved);
     let envs: Vec<usize> = (0..ROWS).collect();
-    envs.iter()
-        .for_each(|&env| controller.begin_episode(env, 0));
+    for &env in &envs {
+        controller.begin_episode(env, 0);
+    }
     let ranges = scenario.spec.robot[0].drive.commands().unwrap();
     let (mut observations, mut all_commands) = (Vec::new(), Vec::new());
     for step in 0..STEPS {
@@ -110,7 +111,7 @@ fn write_case(folder: &std::path::Path, name: &str, config: &RunConfig, scenario
         );
     }
     let case = serde_json::json!({
-        "memory": config.policy.memory.map(|memory| memory.name()),
+        "memory": config.policy.memory.map(RecurrentConfig::name),
         "observations": observations,
         "commands": all_commands,
     });

@@ -9,7 +9,7 @@ pub mod messages;
 
 pub use graph::{Attribute, Dimension, GraphBuilder, ValueName};
 
-/// Version of the operators: the newest that TensorRT, tract and onnxruntime of 2024 all read.
+/// Version of the operators. Gelu and circular padding are newer, and are written with older ones.
 pub const OPSET: i64 = 18;
 
 /// Version of the file format that came with [`OPSET`].

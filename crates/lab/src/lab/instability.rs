@@ -140,13 +140,13 @@ mod tests {
         };
         assert_eq!(run.collapse(), Some(expect));
         run.evaluation = Some(evaluated("best", 235, 1.0));
-        run.last_evaluation = Some(evaluated("last", 1000, 0.318));
+        run.last_evaluation = Some(evaluated("last", 1000, 0.316));
         assert_eq!(run.collapse(), Some(expect));
         let fall = Fall {
             best_step: Some(235),
             best: 1.0,
             last_step: 1000,
-            last: 0.318,
+            last: 0.316,
         };
         assert_eq!(run.fall(), Some(fall));
     }

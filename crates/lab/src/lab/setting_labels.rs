@@ -96,7 +96,7 @@ pub(super) fn describe_setting(path: &str, value: Option<&toml::Value>) -> Strin
             let widths: Vec<String> = list.iter().map(ToString::to_string).collect();
             format!("{name} {}", widths.join("×"))
         }
-        None => format!("no {name}"),
+        None | Some(toml::Value::Boolean(false)) => format!("no {name}"),
         Some(toml::Value::String(text)) if text == "off" => format!("no {name}"),
         Some(toml::Value::Array(list)) if list.is_empty() => format!("no {name}"),
         Some(toml::Value::Array(list)) => {
@@ -106,7 +106,6 @@ pub(super) fn describe_setting(path: &str, value: Option<&toml::Value>) -> Strin
         Some(table @ toml::Value::Table(_)) => describe_variant(table),
         Some(toml::Value::String(text)) => format!("{name} {text}"),
         Some(toml::Value::Boolean(true)) => name,
-        Some(toml::Value::Boolean(false)) => format!("no {name}"),
         Some(other) => format!("{name} {}", describe_number(other)),
     }
 }

@@ -186,7 +186,7 @@ mod tests {
         assert!(newest_comparison(root).is_err());
         comparison(&root.join("compare__a"), "2026-01-01T00:00:00.000Z");
         assert_eq!(list_runs(root).unwrap().len(), 2);
-        assert_eq!(list_started_runs(root).unwrap(), [own.clone()]);
+        assert_eq!(list_started_runs(root).unwrap(), std::slice::from_ref(&own));
         assert_eq!(newest_comparison(root).unwrap(), root.join("compare__a"));
         assert_eq!(newest_run_or_comparison(root).unwrap(), own.path());
         comparison(&root.join("grid__b/reference"), "2026-01-03T00:00:00.000Z");
