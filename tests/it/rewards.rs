@@ -7,7 +7,9 @@ use evenkeel::scenario::resolve;
 use evenkeel::seed::Split;
 use evenkeel::sim::WorldSnapshot;
 
-use crate::helpers::{overrides, scenario};
+#[cfg(feature = "learn")]
+use crate::helpers::overrides;
+use crate::helpers::scenario;
 
 /// All optional terms with a scale of 1, linear where they have a shape.
 const OPTIONAL: [&str; 6] = [
