@@ -103,7 +103,16 @@ impl Display {
         offscreen_renderer(16, 16)?;
         let memory = tempfile::tempdir().expect("a folder");
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x720x24", "-fbdir"])
+            // Without -noreset it starts anew when its only client leaves, and refuses the next one meanwhile.
+            .args([
+                "-noreset",
+                "-displayfd",
+                "1",
+                "-screen",
+                "0",
+                "1280x720x24",
+                "-fbdir",
+            ])
             .arg(memory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

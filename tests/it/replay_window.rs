@@ -4,7 +4,7 @@ use crate::display::{Display, Point, Window, drawing_lock, evenkeel, wait_for};
 
 /// Positions in a window of 1280 × 720 pixels: the middle of the time line, and the rows of the list.
 const TIME_LINE_Y: i32 = 600;
-const PLOT_X: (f64, f64) = (168.0, 1262.0);
+const PLOT_X: (f64, f64) = (171.0, 1259.0);
 const FIRST_ROW_Y: i32 = 117;
 const ROW: i32 = 23;
 /// The arrows to the previous and next optimiser step, and the middle of the training time line.
