@@ -103,7 +103,7 @@ impl Display {
         offscreen_renderer(16, 16)?;
         let memory = tempfile::tempdir().expect("a folder");
         let mut server = Command::new("Xvfb")
-            // Without -noreset it starts anew when its only client leaves, and refuses the next one meanwhile.
+            // Without -noreset it starts again when its only client leaves, and refuses the next one until then.
             .args([
                 "-noreset",
                 "-displayfd",

@@ -44,7 +44,7 @@ pub struct ArmScore {
     /// Return of the best checkpoints over held-out episodes: interquartile mean over seeds. A
     /// diverged run counts with the return of random actions.
     pub episodic_return: Option<Average>,
-    /// Return of the last checkpoints, likewise.
+    /// Return of the last checkpoints, in the same form.
     pub last_episodic_return: Option<Average>,
     /// Success weighted by path length (SPL): interquartile mean over seeds. A diverged run counts
     /// as 0. Absent if no run was evaluated with shortest paths.
@@ -83,7 +83,7 @@ pub struct RunScore {
     /// Return of the best checkpoint over held-out episodes; that of random actions for a diverged
     /// run.
     pub episodic_return: Option<f64>,
-    /// Return of the last checkpoint, likewise.
+    /// Return of the last checkpoint, in the same form.
     pub last_episodic_return: Option<f64>,
     /// Success weighted by path length over held-out episodes.
     pub spl: Option<f64>,
